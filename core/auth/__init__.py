@@ -1,0 +1,1 @@
+"""Accounts: users, their shops and roles."""

@@ -1,0 +1,1 @@
+"""Tables, sessions and the rules about stored rows: imports no other room."""

@@ -1,0 +1,1 @@
+"""A small Shopify: answers the HTTP requests of core.shopify from a deterministic store."""

@@ -1,0 +1,1 @@
+"""Shopify to tables: what is fetched, how it is stored, when it runs."""
