@@ -96,7 +96,8 @@ def test_a_worker_frozen_in_a_transaction_stores_it_once_and_no_more(ground: Gro
 @SEEDS
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_transaction_that_the_server_ended_while_its_worker_was_frozen_is_done_by_another(ground: Ground, seed: int):
-    frozen = frozen_in_a_transaction(ground, seed, IDLE_MS="300")
+    frozen = frozen_in_a_transaction(ground, seed)
+    assert ended_by_the_server(ground) == [True]
     assert ground.workers.run("work") == 0
     after = everything()
     os.kill(frozen, signal.SIGCONT)
@@ -107,7 +108,15 @@ def test_a_transaction_that_the_server_ended_while_its_worker_was_frozen_is_done
     assert ground.equals_the_shop()
 
 
-def frozen_in_a_transaction(ground: Ground, seed: int, **env: str) -> int:
+def ended_by_the_server(ground: Ground) -> list[bool]:
+    """End what waits within a transaction, as idle_in_transaction_session_timeout would in time."""
+    idle = "datname = current_database() AND state = 'idle in transaction'"
+    with ground.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        ending = f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE {idle}"
+        return list(connection.exec_driver_sql(ending).scalars())
+
+
+def frozen_in_a_transaction(ground: Ground, seed: int) -> int:
     """A worker that stopped between the rows of a batch and their commit, until its lease was over."""
     chance = random.Random(seed)
     ground.sync()
@@ -115,7 +124,7 @@ def frozen_in_a_transaction(ground: Ground, seed: int, **env: str) -> int:
     ground.store.now = lambda: later
     jobs.request_sync(1, full=chance.random() < 0.5)
     point, times = chance.choice(("mid_transaction", "during_rollups")), chance.choice((1, 1, 2, 3, 5))
-    while not ground.workers.stops(pid := ground.workers.start("work", FAIL_AT=f"{point}:{times}", FREEZE="1", **env)):
+    while not ground.workers.stops(pid := ground.workers.start("work", FAIL_AT=f"{point}:{times}", FREEZE="1")):
         assert times > 1, f"no worker ever comes by {point}"
         times //= 2
         later += timedelta(hours=30)

@@ -25,7 +25,6 @@ from sqlmodel import col, select
 
 from core import config
 from core.__main__ import main
-from core.db import engine
 from core.db.engine import get_engine, system_session
 from core.db.models import SyncState
 from core.shopify.client import ShopClient
@@ -119,9 +118,6 @@ def _become_worker(message: dict[str, object]) -> None:
         fetch.BATCH = message["batch"]
         if "FREEZE" in os.environ:
             failpoints.signal = SimpleNamespace(SIGKILL=signal.SIGSTOP)
-        if "IDLE_MS" in os.environ:
-            options = engine._OPTIONS[False]["connect_args"]
-            options["options"] += f" -c idle_in_transaction_session_timeout={os.environ['IDLE_MS']}"
         connect.ShopClient = partial(ShopClient, sleep=_nap, read_timeout_s=2.0)
         code = _do(" ".join(message["words"]), message["words"])
     except BaseException:
