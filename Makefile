@@ -26,12 +26,14 @@ run: $(RUN_STAMP)
 	@$(BIN)/python -m core welcome --port $(PORT)
 	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
-# A file stays on one of four processes, so that its servers and databases start once (tests/conftest.py says which go
-# together); four on two cores, because much of it is waiting. In the order of their names, so that the long ones
-# (browser, faults) begin first. Compiled files are kept even where the environment says not to: every process that a
-# test starts would compile the program anew.
+# First what needs nothing but the processor: a file stays on one of three processes, so that its servers and databases
+# start once. Then, one after the other and with the machine to themselves, those that drive a browser, kill workers or
+# start the whole program: they wait for others as a person does, and no longer. Compiled files are kept even where the
+# environment says not to: every process that a test starts would compile the program anew.
+ALONE := tests/browser tests/faults tests/test_worker.py tests/test_app.py tests/test_deployment.py
 test: $(DEV_STAMP)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ALONE)
 
 # What make test leaves out because it takes minutes.
 faults: $(DEV_STAMP)

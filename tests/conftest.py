@@ -17,8 +17,6 @@ from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 from sqlalchemy import Engine, create_engine, event
 from streamlit.components.v2 import manifest_scanner
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from core import config
 from core.auth import passwords
@@ -39,28 +37,6 @@ IN_CI = os.environ.get("CI", "").lower() == "true"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest begin first, so that no process is left with one at the end."""
     items.sort(key=lambda item: item.path.parent == Path(__file__).parent and item.path.name not in _LONG)
-
-
-class _Together(LoadScopeScheduling):
-    """A file stays in one process, so that its servers, databases and kept shops start once and are its own.
-
-    All files that drive a browser stay in one: two browsers at once leave nothing to the others.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "browser" if file.startswith("tests/browser/") else file
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """On a busy machine what drives a browser goes first: it waits as a person does, half a minute and no longer."""
-    if os.environ.get("PYTEST_XDIST_WORKER") and item.path.parent.name != "browser" and os.nice(0) == 0:
-        os.nice(10)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Not by pytest-xdist's groups: it writes them where pytest 9.2 does not look, and deals out test by test."""
-    return _Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
