@@ -21,3 +21,8 @@ def test_an_amount_has_the_symbol_that_browsers_know_or_its_code_in_the_heading(
     assert (dinars["label"], dinars["type_config"]["format"]) == ("Value, KWD", "localized")
     bar = columns.bar("Value", [1.0, 2.5], "CAD", "")
     assert (bar["label"], bar["type_config"]["max_value"], bar["type_config"]["step"]) == ("Value, CAD", 2.5, 0.01)
+
+
+def test_percentages_have_one_decimal_and_are_rounded_before_the_browser_would_cut_them():
+    assert columns.percent()["type_config"]["step"] == columns.percent_bar()["type_config"]["step"] == 0.001
+    assert columns.shares([0.12371, -0.0666, 1, 0, None, float("nan")]) == [0.124, -0.067, 1, 0, None, None]

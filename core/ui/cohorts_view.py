@@ -328,8 +328,8 @@ def _plotted(number: float, what: Measure, currency: str) -> float:
 
 def in_table(number: Cell, what: Measure, currency: str) -> float | None:
     """A cell as a number of a table, money in whole units, orders per customer with two decimals."""
-    if number is None:
-        return None
+    if number is None or what.unit == "percent":
+        return columns.share(number)
     return round(number, 2) if what.unit == "count" else _plotted(number, what, currency)
 
 

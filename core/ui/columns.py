@@ -5,7 +5,7 @@ reader's, with as many decimals as `step` has. Of currencies it knows dollar, eu
 one stands without a symbol, below a heading that names the currency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -29,8 +29,24 @@ def money(currency: str, *, width: int | None = None, meaning: str | None = None
 
 
 def percent(*, width: int | None = None, meaning: str | None = None) -> Any:
-    """Fractions of 1 as percentages."""
-    return st.column_config.NumberColumn(format="percent", width=width, help=meaning)
+    """Fractions of 1, given by shares(), as percentages with one decimal."""
+    return st.column_config.NumberColumn(format="percent", step=_step(3), width=width, help=meaning)
+
+
+def percent_bar(*, width: int | None = None, meaning: str | None = None) -> Any:
+    """The same with a bar, full at 100 %."""
+    return st.column_config.ProgressColumn(format="percent", step=_step(3), min_value=0, max_value=1, width=width,
+                                           help=meaning)  # fmt: skip
+
+
+def share(number: float | None) -> float | None:
+    """A fraction of 1 as a column of percentages has it: further digits would be cut off, not rounded."""
+    return None if number is None or number != number else round(float(number), 3)
+
+
+def shares(numbers: Iterable[float | None]) -> list[float | None]:
+    """share() of a whole column."""
+    return [share(number) for number in numbers]
 
 
 def amount(label: str, currency: str, *, width: int | None = None, meaning: str | None = None) -> Any:

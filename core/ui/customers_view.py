@@ -238,7 +238,7 @@ def segments_table(base: Base, currency: str) -> None:
         {
             "Segment": [_SEGMENT[row["segment"]].name for row in rows],
             "Customers": [row["customers"] for row in rows],
-            "Share": [row["share"] for row in rows],
+            "Share": columns.shares(row["share"] for row in rows),
             "Net sales": [float(from_minor(row["net_sales"], currency)) for row in rows],
             "Last order": [row["median_recency_days"] for row in rows],
         }
@@ -254,7 +254,7 @@ def segments_table(base: Base, currency: str) -> None:
         column_config={
             "Segment": st.column_config.TextColumn(width=155, pinned=True),
             "Customers": st.column_config.NumberColumn(format="localized", width=78),
-            "Share": st.column_config.NumberColumn(format="percent", width=70, help="Of all known customers."),
+            "Share": columns.percent(width=70, meaning="Of all known customers."),
             "Net sales": columns.amount("Net sales", currency, width=104, meaning="Of all time."),
             "Last order": st.column_config.NumberColumn(
                 format="%.0f days ago", width=100, help="The median of the segment's customers."

@@ -22,7 +22,7 @@ from core.auth.goals import Target
 from core.db.money import exponent
 from core.reports.table import Column, Measured, Row, Table
 from core.sync.jobs import sync_status
-from core.ui import charts, downloads, formatting
+from core.ui import charts, columns, downloads, formatting
 from core.ui.downloads import Offer
 from core.ui.forecast_view import last_whole_day, load_daily
 
@@ -262,7 +262,7 @@ def past(rows: Sequence[Ended], shop: ShopAccess) -> None:
             "Measure": [METRIC[row.slug].label for row in rows],
             "Goal": [formatting.value(row.target, METRIC[row.slug].unit, shop.currency, locale) for row in rows],
             "Reached": [formatting.value(row.reached, METRIC[row.slug].unit, shop.currency, locale) for row in rows],
-            "Of the goal": [None if row.reached is None else row.reached / row.target for row in rows],
+            "Of the goal": columns.shares(row.reached and row.reached / row.target for row in rows),
             "Result": [_result(row) or formatting.DASH for row in rows],
         }
         st.dataframe(
@@ -274,7 +274,7 @@ def past(rows: Sequence[Ended], shop: ShopAccess) -> None:
                 "Reached": st.column_config.TextColumn(
                     alignment="right", help="A dash where the month was not fetched as a whole."
                 ),
-                "Of the goal": st.column_config.NumberColumn(format="percent"),
+                "Of the goal": columns.percent(),
             },
         )  # fmt: skip
         with head:
@@ -284,7 +284,7 @@ def past(rows: Sequence[Ended], shop: ShopAccess) -> None:
 
 def past_table(rows: Sequence[Ended], currency: str) -> Table:
     """The months with the first day of each; unknown is empty."""
-    columns = (
+    heads = (
         Column("month", "date"), Column("measure", "text"), Column("unit", "text"), Column("goal", "number"),
         Column("reached", "number"), Column("result", "text"),
     )  # fmt: skip
@@ -294,7 +294,7 @@ def past_table(rows: Sequence[Ended], currency: str) -> Table:
          (_result(row) or "").lower() or None]
         for row in rows
     ]  # fmt: skip
-    return Table("Goals", columns, written)
+    return Table("Goals", heads, written)
 
 
 def _result(row: Ended) -> str | None:

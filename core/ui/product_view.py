@@ -203,7 +203,7 @@ def _companions(number: int, found: OneProduct, shop: ShopAccess, period: Period
         {
             "Product": [title or _UNTITLED for title in found.companions["title"]],
             "Orders": found.companions["orders"],
-            "Share": found.companions["orders"] / found.orders,
+            "Share": columns.shares(found.companions["orders"] / found.orders),
         }
     )
     st.dataframe(
@@ -212,7 +212,7 @@ def _companions(number: int, found: OneProduct, shop: ShopAccess, period: Period
         column_config={
             "Product": st.column_config.TextColumn(pinned=True),
             "Orders": st.column_config.NumberColumn(format="localized", help="With both."),
-            "Share": st.column_config.NumberColumn(format="percent", help="Of the orders with this product."),
+            "Share": columns.percent(meaning="Of the orders with this product."),
         },
     )  # fmt: skip
 

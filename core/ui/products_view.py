@@ -229,8 +229,8 @@ def together_card(now: pd.DataFrame, shop: ShopAccess, period: Period) -> None:
             "also bought": [titles.get(number) or _UNTITLED for number in pairs["product_b"]],
             "Orders": pairs["n"].tolist(),
             "Lift": pairs["lift"].round(2).tolist(),
-            "Confidence": pairs["confidence"].tolist(),
-            "Support": pairs["support"].tolist(),
+            "Confidence": columns.shares(pairs["confidence"]),
+            "Support": columns.shares(pairs["support"]),
         }
     )
     st.dataframe(
@@ -239,10 +239,10 @@ def together_card(now: pd.DataFrame, shop: ShopAccess, period: Period) -> None:
         column_config={
             "Who bought": st.column_config.TextColumn(pinned=True),
             "Lift": columns.number(2, width=66, meaning="How many times as often as chance."),
-            "Confidence": st.column_config.NumberColumn(
-                format="percent", width=88, help="Of the orders with the first product, the part with both."
+            "Confidence": columns.percent(
+                width=88, meaning="Of the orders with the first product, the part with both."
             ),
-            "Support": st.column_config.NumberColumn(format="percent", width=78, help="The part of all orders."),
+            "Support": columns.percent(width=78, meaning="The part of all orders."),
             "Orders": st.column_config.NumberColumn(format="localized", width=66, help="With both."),
         },
     )  # fmt: skip
@@ -274,10 +274,10 @@ def _ranked_table(ranked: pd.DataFrame, shop: ShopAccess, key: str) -> int | Non
         {
             "Product": [title or _UNTITLED for title in ranked["title"]],
             "Net sales": [float(from_minor(int(net), shop.currency)) for net in ranked["net_sales"]],
-            "Change": ranked["change"],
+            "Change": columns.shares(ranked["change"]),
             "Units": ranked["units_sold"],
             "Returned": ranked["units_returned"],
-            "Refund rate": ranked["refund_rate"],
+            "Refund rate": columns.shares(ranked["refund_rate"]),
             "Type": [name or None for name in ranked["product_type"]],
             "Vendor": [name or None for name in ranked["vendor"]],
         }
@@ -295,10 +295,10 @@ def _ranked_table(ranked: pd.DataFrame, shop: ShopAccess, key: str) -> int | Non
         column_config={
             "Product": st.column_config.TextColumn(pinned=True, width=190),
             "Net sales": columns.money(shop.currency, width=100, meaning=_NET),
-            "Change": st.column_config.NumberColumn(format="percent", width=84, help=_CHANGE),
+            "Change": columns.percent(width=84, meaning=_CHANGE),
             "Units": st.column_config.NumberColumn(format="localized", width=70, help="Sold, before returns."),
             "Returned": st.column_config.NumberColumn(format="localized", width=80, help="On the day of the return."),
-            "Refund rate": st.column_config.NumberColumn(format="percent", width=92, help=_REFUND_RATE),
+            "Refund rate": columns.percent(width=92, meaning=_REFUND_RATE),
         },
     )
     rows = [row for row in event.selection.rows if row < len(ranked)]

@@ -23,7 +23,7 @@ from core.db.money import from_minor
 from core.reports import overview, sales
 from core.reports.sales import DAYS
 from core.reports.table import Column, Table
-from core.ui import charts, downloads, drill, formatting, sales_charts, tables
+from core.ui import charts, columns, downloads, drill, formatting, sales_charts, tables
 from core.ui.downloads import Offer
 
 SalesGrain = Literal["hour", "day", "week", "month"]
@@ -270,8 +270,8 @@ def _breakdown_table(
         {
             of.label: row["name"],
             **{METRIC[slug].label: _shown(row[slug], slug, shop) for slug in of.columns},
-            "Share of net sales": row["share"],
-            **({"Change": row["change"]} if compared else {}),
+            "Share of net sales": columns.share(row["share"]),
+            **({"Change": columns.share(row["change"])} if compared else {}),
         }
         for row in rows
     ]
@@ -288,15 +288,12 @@ def _breakdown_table(
         column_config={
             of.label: st.column_config.TextColumn(width=150, pinned=True),
             **{METRIC[slug].label: tables.column(slug, shop.currency) for slug in of.columns},
-            "Share of net sales": st.column_config.ProgressColumn(
+            "Share of net sales": columns.percent_bar(
                 width=112,
-                format="percent",
-                min_value=0,
-                max_value=1,
-                help="Unknown where net sales are not above zero. Returns can push a share below zero or above 100 %.",
+                meaning="Unknown where net sales are not above zero. Returns can push it below zero or above 100 %.",
             ),
-            "Change": st.column_config.NumberColumn(
-                format="percent", help="Of net sales, against the compared period; unknown where there were none."
+            "Change": columns.percent(
+                meaning="Of net sales, against the compared period; unknown where there were none."
             ),
         },
     )

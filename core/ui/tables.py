@@ -190,14 +190,15 @@ def _major(minor: "pd.Series[int]", currency: str) -> list[float]:
 
 
 def _row(numbers: Mapping[str, Value], slugs: Sequence[str], currency: str) -> dict[str, float | None]:
-    return {
-        METRIC[slug].label: None
-        if (number := numbers[slug]) is None
-        else float(from_minor(int(number), currency))
-        if METRIC[slug].unit == "money"
-        else float(number)
-        for slug in slugs
-    }
+    return {METRIC[slug].label: _cell(numbers[slug], METRIC[slug].unit, currency) for slug in slugs}
+
+
+def _cell(number: Value, unit: str, currency: str) -> float | None:
+    if number is None:
+        return None
+    if unit == "money":
+        return float(from_minor(int(number), currency))
+    return columns.share(float(number)) if unit == "percent" else float(number)
 
 
 def column(slug: str, currency: str) -> Any:
@@ -205,7 +206,7 @@ def column(slug: str, currency: str) -> Any:
     metric = METRIC[slug]
     meaning = formatting.plain(metric.definition)
     if metric.unit == "percent":
-        return st.column_config.NumberColumn(format="percent", help=meaning)
+        return columns.percent(meaning=meaning)
     return columns.money(currency, meaning=meaning) if metric.unit == "money" else columns.count(meaning=meaning)
 
 
