@@ -1,7 +1,7 @@
 """Stores with two hundred days of invented orders up to today, keys to them, and a client that shows a key."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -16,10 +16,11 @@ from core.sync.resources.resource import ShopContext
 from core.web.middleware import MIDDLEWARE
 from core.web.routes import ROUTES
 from tests import factories as make
+from tests.conftest import STARTED
 
 ALICE, BOB, VERA, CHARLIE = 1, 2, 3, 4
 API = "/api/v1"
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+NOON = STARTED.replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 def cast() -> None:

@@ -8,22 +8,27 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 
 import bcrypt
+import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
+from hypothesis import HealthCheck
 from sqlalchemy import Engine, create_engine, event
 from streamlit.components.v2 import manifest_scanner
 
 from core import config
+from core.analytics import period
 from core.auth import passwords
 from core.db import engine as db
 from core.db import isolation
 from core.db.migrate import migrate
 from core.db.models import Model
+from core.ui import live_view, sales_view
 from tests.mailbox import Mailbox, mail_server
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -31,12 +36,29 @@ _CHEAP_SALT = bcrypt.gensalt(4)
 _CHEAP_HASH = bcrypt.hashpw(b"nobody's", _CHEAP_SALT).decode()
 _SETTINGS = tuple(dotenv_values(Path(__file__).parents[1] / ".env.example"))
 _LONG = {"test_sync.py", "test_faults.py", "test_worker.py", "test_tokens.py", "test_pages.py", "test_isolation.py"}
+# A busy machine stops a process for seconds at times: how long an example takes says nothing.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
+STARTED = datetime.now(UTC)
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest begin first, so that no process is left with one at the end."""
     items.sort(key=lambda item: item.path.parent == Path(__file__).parent and item.path.name not in _LONG)
+
+
+class _Today(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return STARTED.astimezone(tz)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_day() -> None:
+    """No midnight passes between what a test stores and what it reads: a shop's day stays that of the start."""
+    for module in (period, live_view, sales_view):
+        module.datetime = _Today  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -113,7 +113,7 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def open_link(**query: str) -> AppTest:
     """The app as a visitor opens it by a link."""
-    at = AppTest.from_file(ROUTER, default_timeout=30)
+    at = AppTest.from_file(ROUTER, default_timeout=120)
     at.query_params.update(query)
     return at.run()
 

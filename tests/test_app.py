@@ -34,6 +34,7 @@ from tests.event_loop import run
 from tests.forked import Ended, Forks, forks
 
 HERE = Path(__file__).parents[1]
+PATIENCE_S = 180.0
 
 
 @pytest.fixture(autouse=True)
@@ -276,7 +277,7 @@ def test_processes_that_start_at_once_migrate_once(kind, request, tmp_path):
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    ended = [(process.communicate(timeout=PATIENCE_S)[1], process.returncode) for process in processes]
     assert ended == [("", 0)] * 4
     engine = create_engine(url)
     with engine.connect() as connection:

@@ -170,9 +170,6 @@ def test_where_the_store_may_not_show_checkouts_the_rest_is_a_whole_sync(databas
     assert rows_of()["order"] and rows_of()["inventory_item"] and not rows_of()["abandoned_checkout"]
 
 
-# --- one checkout
-
-
 def line(key: int, total: str = "8.0", **fields: Any) -> dict[str, Any]:
     return {
         "id": f"gid://shopify/AbandonedCheckoutLineItem/{key}", "title": "Mug", "variantTitle": None, "sku": "M-1",

@@ -683,6 +683,6 @@ def test_a_server_that_recovers_is_read_after_all() -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     with misbehaving(behave) as url:
-        client = ShopClient("foo", TOKEN, base_url=url, sleep=lambda _: None, read_timeout_s=0.1)
+        client = ShopClient("foo", TOKEN, base_url=url, sleep=lambda _: None, read_timeout_s=1.0)
         with client:
             assert client.execute("{ shop { name } }").data == OK["data"]

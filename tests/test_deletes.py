@@ -246,9 +246,6 @@ def test_what_the_demo_destroys_is_gone_here_too(database: Engine, stage: Stage)
     assert sums_of() == recomputed()
 
 
-# --- the check of all ids
-
-
 def add_strangers(*documents: dict[str, Any]) -> None:
     """Orders that Shopify does not have."""
     store_orders(context(ALICE), *documents)
@@ -320,9 +317,6 @@ def test_an_order_that_was_set_aside_is_not_missing(database: Engine, stage: Sta
         )
     sync(ALICE, "sweep")
     assert not state("customers").full
-
-
-# --- the last days again
 
 
 def test_the_last_days_are_read_again_whatever_the_cursor_says(database: Engine, stage: Stage):

@@ -16,6 +16,7 @@ from core.shopify.client import ShopClient
 from core.shopify.queries import API_VERSION, Grants, updated_since
 from tests.demo_http import HARBOR, KIOSK, DemoClient, demo_client, serve_demo
 
+PATIENCE_S = 120.0
 OPENED_ON, NOW = date(2026, 9, 21), datetime(2026, 11, 20, 15, tzinfo=UTC)
 ALL = Grants(frozenset(SCOPES), personal_data=True)
 UPDATED = "query($q: String, $first: Int!, $after: String) { orders(first: $first, after: $after, query: $q, \
@@ -247,7 +248,7 @@ def test_the_apps_own_client_reads_a_demo_shop_over_real_http() -> None:
     with serve_demo(OPENED_ON, lambda: NOW) as base_url:
         client = ShopClient(KIOSK.domain, KIOSK.token, base_url=f"{base_url}/{{shop}}")
         assert client.execute(queries.SHOP).data["shop"]["name"] == KIOSK.name
-        plain = DemoClient(KIOSK, httpx2.Client(), f"{base_url}/{KIOSK.domain}")
+        plain = DemoClient(KIOSK, httpx2.Client(timeout=PATIENCE_S), f"{base_url}/{KIOSK.domain}")
         operation = plain.run_bulk(queries.customers_bulk(ALL))
         content = plain.http.get(operation["url"]).content
         assert len(content) == int(operation["fileSize"])

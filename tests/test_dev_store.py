@@ -42,13 +42,14 @@ OTHERS = "{ %s(first: 250, query: \"tag:'shoptally-seed'\") { nodes { id tags } 
 class Store:
     """The demo store behind a socket, whose time passes only while the client sleeps; `asked` counts its mutations."""
 
+    began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     slept_s: float = 0.0
     asked: Counter[str] = field(default_factory=Counter)
     fail_after: int | None = None
 
     def now(self) -> datetime:
         """The store's clock: real orders are never of the future for the command, so it is close to the real one."""
-        return START + timedelta(seconds=round(self.slept_s))
+        return self.began + timedelta(seconds=round(self.slept_s))
 
     def sleep(self, seconds: float) -> None:
         """Time passes for the store and its client, and not for the test."""
@@ -63,9 +64,6 @@ class Store:
         query = ORDERS if root == "orders" else OTHERS % root
         nodes: list[dict[str, Any]] = demo_client(HARBOR, OPENED_ON, self.now).ask(query)[root]["nodes"]
         return nodes
-
-
-START = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
@@ -131,7 +129,8 @@ def test_a_store_is_filled_synced_and_emptied_again(store: Store, capsys):
     assert all(TAG in line["product"]["tags"] for node in made for line in node["lineItems"]["nodes"])
     assert all(TAG in node["customer"]["tags"] if node["customer"] else TAG in node["email"] for node in made)
     days = {node["processedAt"][:10] for node in made}
-    assert min(days) < (START - timedelta(days=60)).date().isoformat() and max(days) <= START.date().isoformat()
+    assert min(days) < (store.began - timedelta(days=60)).date().isoformat()
+    assert max(days) <= store.began.date().isoformat()
     assert jobs.sync_now(ALICE).outcome == "ok"
     with shop_session(ALICE) as session:
         number = session.exec(select(func.count()).select_from(Order)).one()
@@ -284,7 +283,7 @@ def test_amounts_have_the_decimals_of_the_currency(currency: str, price: str):
 def test_what_was_paid_is_what_the_order_comes_to(shop: DemoShop):
     """With and without taxes inside the prices, with discounts and shipping."""
     money = Money(shop.currency, lambda minor: f"{dev_store.from_minor(minor, shop.currency):f}", shop.taxes_included)
-    made, at = mutations.Made(), START
+    made, at = mutations.Made(), datetime(2026, 11, 20, tzinfo=UTC)
     products = []
     for number in range(1, 8):
         wanted = invented.product_input(1, number, money)

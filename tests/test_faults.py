@@ -146,9 +146,6 @@ def test_a_bad_bulk_result_of_a_full_read_leaves_rows_cursor_and_other_streams_a
     assert state("products").full and not state("orders").full
 
 
-# --- damaged lines
-
-
 def damage(pick: Callable[[dict[str, Any]], bool], how: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     """Damage the first line that `pick` picks."""
 
@@ -290,9 +287,6 @@ def test_a_file_damaged_from_some_line_on_is_refused(database: Engine, stage: St
     assert rows_of()["order"] == []
 
 
-# --- scopes
-
-
 SCOPES = ("read_orders", "read_customers", "read_products")
 
 
@@ -325,9 +319,6 @@ def test_orders_sync_alone_when_nothing_else_is_granted(database: Engine, stage:
     rows = rows_of()
     assert rows["order"] and rows["sale"] and all(row["customer_id"] is None for row in rows["order"])
     assert sum(row["gross_sales"] for row in rows["daily_sales"]) > 0
-
-
-# --- answers that are none
 
 
 def answering(response: Callable[[], httpx2.Response], *names: str) -> Callable[[Asked], httpx2.Response | None]:

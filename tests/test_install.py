@@ -39,6 +39,7 @@ from tests.test_oauth import TRICKS
 
 ALICE, VERA, CHARLIE, ADAM, ANNA = 1, 2, 3, 4, 5
 OURS = "http://localhost"
+PATIENCE_S = 120.0
 SECRET, OLD_SECRET = "client-secret-of-the-app", "client-secret-before"
 STATE = re.compile(r"state=[\w-]{43}(&|$)")
 
@@ -75,7 +76,7 @@ class Browser:
         if self.cookie is not None:
             headers["cookie"] = f"{COOKIE}={self.cookie}"
         if not address.startswith(OURS):
-            return httpx2.get(address)
+            return httpx2.get(address, timeout=PATIENCE_S)
         pages = Route("/{rest:path}", lambda _: PlainTextResponse("page"))
         program = Starlette(routes=[*ROUTES, pages], middleware=MIDDLEWARE)
 

@@ -63,7 +63,7 @@ def test_without_a_moment_nothing_counts(issued_at):
 
 
 def open_app(user: dict[str, Any]) -> AppTest:
-    at = AppTest.from_file(ROUTER, default_timeout=30)
+    at = AppTest.from_file(ROUTER, default_timeout=120)
     at.user = user
     at.run()
     assert not at.exception

@@ -63,9 +63,6 @@ def refunded_line(number: int, quantity: int, subtotal: str, tax: str) -> dict[s
     }  # fmt: skip
 
 
-# --- headers
-
-
 def test_an_order_becomes_its_rows():
     rows = order_rows(
         order(
@@ -137,9 +134,6 @@ def test_equal_numbers_of_two_kinds_of_sales_are_two_rows():
 def test_sales_without_an_id_are_each_a_row():
     bare = [{**sale("1.0"), "id": None}, {**sale("1.0"), "id": None}]
     assert len(order_rows(order(1, NOON, agreement(NOON, *bare), agreement(LATER, *bare)), context()).sales) == 4
-
-
-# --- the derived ledger: worked by hand
 
 
 def test_derived_without_tax_in_prices():
@@ -273,9 +267,6 @@ def test_an_order_is_derived_until_its_agreements_come(database: Engine):
     rows = rows_of(1)
     assert [row["derived"] for row in rows["order"]] == [False]
     assert len(rows["sale"]) == 1 and rows["daily_sales"][0]["gross_sales"] == 1000
-
-
-# --- what cannot be stored
 
 
 def good(number: int = 2) -> dict[str, Any]:

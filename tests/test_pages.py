@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlmodel import select
 from streamlit.testing.v1 import AppTest
 
+from core.analytics import period
 from core.analytics.period import shop_today
 from core.auth import accounts, sessions
 from core.auth.tickets import digest
@@ -29,6 +30,7 @@ from core.sync.streams import STREAM
 from core.ui import session, states
 from tests import factories as make
 from tests.demo_http import HARBOR, serve_demo
+from tests.still import stop_clock
 
 ROUTER = Path(__file__).parents[1] / "pages" / "_router.py"
 ANALYTICS = ("overview.py", "date_filter.py", "customers.py")
@@ -123,7 +125,7 @@ def add_run(shop_id: int, outcome: str, **columns: Any) -> None:
 
 def open_page(page: str, user_id: int | None, state: dict[str, Any] | None = None, **query: Any) -> AppTest:
     """The page as this user sees it, with this address."""
-    at = AppTest.from_file(ROUTER, default_timeout=30)
+    at = AppTest.from_file(ROUTER, default_timeout=120)
     if user_id is not None:
         at.user = {"sid": digest(sessions.start(user_id, None, None))}
     for key, value in (state or {}).items():
@@ -180,7 +182,7 @@ def test_nobody_opens_a_page_without_signing_in(cast, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_run_alone_stops_by_itself(cast, page):
-    at = AppTest.from_file(ROUTER.parent / page, default_timeout=30).run()
+    at = AppTest.from_file(ROUTER.parent / page, default_timeout=120).run()
     assert at.error[0].value == "Sign in to see this page."
     assert not (at.metric or at.dataframe or at.button or at.title)
 
@@ -249,7 +251,7 @@ def _sent_himself(mark: str, state: dict[str, Any], query: dict[str, str]) -> bo
 
 def as_charlie(page: str, state: dict[str, Any], query: dict[str, str]) -> AppTest:
     """His page with what he forged; a value that no widget takes is an error and shows nothing."""
-    at = AppTest.from_file(ROUTER, default_timeout=30)
+    at = AppTest.from_file(ROUTER, default_timeout=120)
     at.user = {"sid": digest(sessions.start(CHARLIE, None, None))}
     at.switch_page("account.py" if page != "account.py" else "audit.py").run()  # they cost little; he is signed in then
     at.switch_page(page)
@@ -477,7 +479,9 @@ def test_between_two_clicks_in_the_calendar_the_last_full_range_stays(cast):
 
 
 @pytest.mark.parametrize("preset", ["Today", "Yesterday", "Last 7 days", "Last year", "All time"])
-def test_presets_resolve_by_the_stores_day(cast, preset):
+def test_presets_resolve_by_the_stores_day(tables, monkeypatch, preset):
+    stop_clock(monkeypatch, period, at=make.at("2026-06-10T16:00"))  # what was sold yesterday is not of last year
+    add_cast()
     at = open_page("date_filter.py", ALICE, range=preset)
     orders = {"Today": None, "Yesterday": "1", "Last 7 days": "2", "Last year": None, "All time": "2"}[preset]
     if orders is None:

@@ -297,7 +297,7 @@ def test_a_chosen_product_shows_its_days_and_variants(tables, currency, amount) 
     sell(1, 2, amount, days_ago=3)
     end = shop_day(datetime.now(UTC).isoformat())
     given = {"number": 1, "currency": currency, "start": end - timedelta(days=6), "end": end}
-    at = AppTest.from_function(detail_script, default_timeout=30, kwargs=given).run()
+    at = AppTest.from_function(detail_script, default_timeout=120, kwargs=given).run()
     assert not at.exception and at.subheader[0].value == "\\*\\*Mug\\*\\*"
     shown = at.dataframe[0].value
     assert list(shown["Variant"]) == ["Size 0", "Size 1", "Size 2", "No longer in the catalogue"]

@@ -64,9 +64,6 @@ def due_now(shop_id: int) -> set[str]:
         return set(session.exec(due))
 
 
-# --- due times
-
-
 def test_each_stream_has_its_own_interval(database: Engine):
     add_shop(1)
     succeed(1, *NAMES)
@@ -125,9 +122,6 @@ def test_an_interval_that_is_over_already_makes_the_stream_due(database: Engine)
     assert due_now(1) == {"products"}
 
 
-# --- what is asked for
-
-
 def test_sync_now_asks_for_all_that_holds_data_and_puts_the_checks_on_their_schedule(database: Engine):
     add_shop(1)
     before = datetime.now(UTC)
@@ -177,9 +171,6 @@ def test_a_shop_from_before_gets_the_streams_that_are_new(database: Engine):
     assert state("rescan", 2).due_at is not None and due_now(2) == set()
 
 
-# --- nobody waits for another
-
-
 def test_a_shop_that_always_fails_does_not_keep_the_others_waiting(database: Engine, stage: Stage):
     add_demo_shops()
     stage.instead = lambda asked: httpx2.Response(502) if HARBOR.domain in asked.address else None
@@ -220,9 +211,6 @@ def test_the_shop_that_waits_longest_is_next_also_when_a_busy_one_is_due_again(d
         for name in claim.epochs:
             lease.release(claim, name, problem=None, due_again=timedelta(0), succeeded=True)
     assert order[:2] == [(1, {"orders", "products"}), (2, {"orders"})]
-
-
-# --- windows that fit
 
 
 def test_many_changes_are_read_by_one_file_with_the_same_rows_and_cursor(
@@ -272,9 +260,6 @@ def test_a_count_that_shopify_refuses_is_no_failure(database: Engine, stage: Sta
     )
     stage.asked.clear()
     assert sync(ALICE, "orders").outcome == "ok" and stage.read_by_bulk() == []
-
-
-# --- coverage
 
 
 def with_scopes(stage: Stage, *scopes: str) -> None:

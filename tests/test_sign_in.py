@@ -32,7 +32,7 @@ def dora(database: Engine) -> int:
 
 def open_app(id_hash: str | None = None) -> AppTest:
     """The app as it starts for a connection with this identity."""
-    at = AppTest.from_file(ROUTER, default_timeout=30)
+    at = AppTest.from_file(ROUTER, default_timeout=120)
     if id_hash is not None:
         at.user = {"sid": id_hash}
     return at.run()
@@ -256,7 +256,7 @@ def test_signing_out_everywhere_ends_every_browser(dora):
 
     id_hash = begin(dora)
     there, other = open_app(begin(dora)), open_app(begin(1000))
-    here = AppTest.from_function(everywhere)
+    here = AppTest.from_function(everywhere, default_timeout=120)
     here.user = {"sid": id_hash}
     here.run()
     assert "post('auth/end', {})" in scripts(here)
@@ -282,7 +282,7 @@ def test_a_widget_named_like_an_identity_key_makes_nobody_somebody(typed):
         st.caption(f"user: {user.name if user else None}")
 
     id_hash = begin(1000)
-    at = AppTest.from_function(page, args=(KEYS,)).run()
+    at = AppTest.from_function(page, default_timeout=120, args=(KEYS,)).run()
     for field in at.text_input:
         field.set_value(id_hash if typed == "the hash" else typed)
     at.run()

@@ -375,9 +375,6 @@ def test_the_run_says_what_it_did(database: Engine, stage: Stage):
     assert run.expected == run.done == len(rows["order"]) and set(run.counts) == {"shop", "orders"}
 
 
-# --- moving cursors
-
-
 def test_the_cursor_is_the_newest_change_seen_never_later_than_the_start(database: Engine, stage: Stage):
     add_demo_shops()
     for days in (0, 2):
@@ -487,9 +484,6 @@ def test_only_what_changed_since_the_cursor_is_asked_for(database: Engine, stage
 NAMES = ("Orders", "Customers", "Products")
 
 
-# --- stopping
-
-
 def run_until(stop_after: int, *, full: bool = False) -> str:
     """Sync, stopped after so many questions whether to stop."""
     jobs.request_sync(ALICE, full=full)
@@ -555,9 +549,6 @@ def test_a_read_that_goes_on_with_an_old_operation_ends_with_the_shop_of_now(dat
     assert sync().outcome == "ok"
     whole = {name: [row for row in rows if row.get("deleted_at") is None] for name, rows in rows_of().items()}
     assert fresh(HARBOR, stage) == whole
-
-
-# --- who the shop is
 
 
 def facts_are(**changes: Any) -> Callable[[Asked, httpx2.Response], httpx2.Response]:

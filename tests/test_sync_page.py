@@ -204,9 +204,6 @@ def test_the_button_is_written_into_the_history(database: Engine):
     assert sync_status(1).requested
 
 
-# --- the schedule, and what is read again
-
-
 def kept(shop_id: int) -> list[dict[str, Any]]:
     """A shop's rows of the queue."""
     with system_session() as session:

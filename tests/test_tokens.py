@@ -43,6 +43,7 @@ from tests.demo_http import HARBOR
 from tests.demo_sync import ALICE, add_demo_shop, rows_of, shop_row, state, sync
 from tests.demo_tokens import CLIENT_ID, CLIENT_SECRET, TokenShop, serve_tokens
 from tests.factories import add_user
+from tests.still import stop_clock
 
 MINUTE = timedelta(minutes=1)
 
@@ -292,7 +293,10 @@ def test_the_new_token_is_committed_before_it_is_used(database: Engine, shopify:
     assert seen == [("shpat_1", "shpat_1")]
 
 
-def test_where_it_cannot_be_renewed_early_the_old_token_goes_on(database: Engine, shopify: TokenShop):
+def test_where_it_cannot_be_renewed_early_the_old_token_goes_on(
+    database: Engine, shopify: TokenShop, monkeypatch: pytest.MonkeyPatch
+):
+    stop_clock(monkeypatch, tokens)  # after half a minute it is tried again, and a sync may take longer
     add_shop(offline(2 * MINUTE))
     shopify.down = True
     assert sync().outcome == "ok"

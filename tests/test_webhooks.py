@@ -267,10 +267,11 @@ def test_headers_are_read_by_their_family_and_a_moment_that_is_none_is_none():
 
 
 @pytest.fixture
-def served(database: Engine) -> Iterator[int]:
+def served(database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The route behind a real server; its port."""
     import uvicorn
 
+    monkeypatch.setattr(webhooks, "BODY_WITHIN_S", 120.0)  # a body is too large here, not too slow
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

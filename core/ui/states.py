@@ -189,9 +189,13 @@ def _follow(shop_id: int, drawn: Pulse) -> None:
     now = pulse_of(shop_id)
     if now != drawn:
         if now is not None and now.data_version != drawn.data_version:
-            keep("updated", (shop_id, now.data_version, time.monotonic()))
+            keep("updated", (shop_id, now.data_version, None))
         run_again()
     updated = recall("updated")
-    is_this = updated is not None and updated[:2] == (shop_id, drawn.data_version)
-    if is_this and time.monotonic() - updated[2] < NEW_FOR_S:
+    if updated is None or updated[:2] != (shop_id, drawn.data_version):
+        return
+    if updated[2] is None:  # from now on: a slow page must not swallow its note
+        updated = (*updated[:2], time.monotonic())
+        keep("updated", updated)
+    if time.monotonic() - updated[2] < NEW_FOR_S:
         st.markdown(":small[:green[:material/bolt: Updated just now]]", width="content")

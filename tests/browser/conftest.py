@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import missing
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 # As long as a click waits: these tests are for what appears, not for how fast on a machine that runs others too.
@@ -111,14 +111,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         yield app
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running_app(data_dir: Path, port: int | None = None, **settings: str) -> Iterator[RunningApp]:
     """The app as `make run` starts it, on a free port, with the demo unless the settings say otherwise."""
@@ -142,12 +134,12 @@ def running_app(data_dir: Path, port: int | None = None, **settings: str) -> Ite
         yield RunningApp(url, data_dir, {email.split("@")[0]: (email, password) for email, password, *_ in signs})
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
         log.close()
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
+    for _ in range(720):
         if process.poll() is not None:
             pytest.fail(f"the app stopped: {log.read_text()[-2000:]}")
         try:

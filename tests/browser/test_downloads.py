@@ -36,7 +36,7 @@ def get(
     app: RunningApp, address: str, cookie: str | None = None, method: str = "GET", **headers: str
 ) -> httpx2.Response:
     sent = {**headers, **({"cookie": cookie} if cookie else {})}
-    return httpx2.request(method, app.url + address, headers=sent)
+    return httpx2.request(method, app.url + address, headers=sent, timeout=120)
 
 
 def test_a_download_is_served_to_the_session_that_was_offered_it_and_to_nobody_else(app: RunningApp):

@@ -14,8 +14,9 @@ from playwright.sync_api import Page, expect
 
 from core.demo.install import DemoApp, signed
 from core.demo.server import utc_now
-from tests.browser.conftest import ROOT, RunningApp, free_port, running_app, unfold
+from tests.browser.conftest import ROOT, RunningApp, running_app, unfold
 from tests.demo_http import HARBOR, KIOSK, serve_demo
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 SECRET = "client-secret-of-the-app"

@@ -20,8 +20,9 @@ from core import config
 from core.db.engine import get_engine, shop_session, system_session
 from core.db.models import Order, Shop
 from tests import factories as make
-from tests.browser.conftest import RunningApp, free_port, open_page, running_app, settled
+from tests.browser.conftest import RunningApp, open_page, running_app, settled
 from tests.browser.test_whole_path import PAGES, card, sign_in
+from tests.ports import free_port
 from tests.test_pages import synced
 
 pytestmark = pytest.mark.browser

@@ -4,6 +4,7 @@ What a browser would send is sent by hand here, because a browser would refuse m
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ PAGES = (
     "", "overview", "date_filter", "customers", "sync", "stores", "team", "audit", "account", "sign_in", "_router",
     "nonsense",
 )  # fmt: skip
+PATIENCE_S = 120.0
 XSRF = "_streamlit_xsrf=2|00000000|aa11aa11aa11aa11aa11aa11aa11aa11|1"
 
 
@@ -63,7 +65,7 @@ class Tab:
         self.shown.clear()
         while True:
             answer = ForwardMsg()
-            answer.ParseFromString(await asyncio.wait_for(self.socket.recv(), 20))
+            answer.ParseFromString(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
             kind = answer.WhichOneof("type")
             if kind == "new_session":
                 self.id = answer.new_session.initialize.session_id or self.id
@@ -99,10 +101,18 @@ async def connect(
     protocols = ["streamlit", "null", tab_id] if tab_id else ["streamlit"]
     socket = await websockets.connect(
         f"{app.url.replace('http', 'ws')}/_stcore/stream",
-        subprotocols=protocols, additional_headers=sent, max_size=None,
+        subprotocols=protocols, additional_headers=sent, max_size=None, open_timeout=PATIENCE_S, ping_timeout=None,
     )  # fmt: skip
     OPEN.append(socket)
     return await Tab(socket).run(page)
+
+
+async def resumed(app: RunningApp, cookie: str, tab_id: str) -> Tab:
+    """That tab again; until the server has noticed that its connection is gone, it gives another one."""
+    give_up_at_s = time.monotonic() + PATIENCE_S
+    while (tab := await connect(app, cookie, tab_id=tab_id)).id != tab_id and time.monotonic() < give_up_at_s:
+        await asyncio.sleep(0.1)
+    return tab
 
 
 OPEN: list[ClientConnection] = []
@@ -148,8 +158,7 @@ def test_the_owner_of_the_cookie_resumes_the_tab(app: RunningApp):
         cookie = cookie_of(app, "alice")
         alice = await connect(app, cookie)
         await alice.socket.close()
-        await asyncio.sleep(0.3)
-        again = await connect(app, cookie, tab_id=alice.id)
+        again = await resumed(app, cookie, alice.id)
         assert (again.who, again.id) == ("Alice", alice.id)
 
     play(story)

@@ -55,9 +55,6 @@ def integrity() -> str:
         return str(connection.execute(text("PRAGMA integrity_check")).scalar())
 
 
-# --- the connection is terminated
-
-
 @pytest.mark.parametrize("times", [1, *(pytest.param(n, marks=HEAVY) for n in range(2, 22))])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_connection_terminated_in_a_sync_takes_nothing_half_with_it(
@@ -98,24 +95,22 @@ def on_postgres(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[Callable[
     executioner.dispose()
 
 
-# --- locked by somebody else
-
-
 @pytest.mark.parametrize("about", ["orders", *(pytest.param(one, marks=HEAVY) for one in ("Shop", "Bulk(", "Orders("))])
 def test_a_database_locked_too_long_ends_the_run_and_the_next_one_completes_it(
     database: Engine, stage: Stage, about: str
 ):
-    hurried(database)
     add_demo_shop(ALICE, HARBOR)
     sync()
     before, were = rows_of(), state("orders").synced_until
     stage.now = NOW + timedelta(days=3)
+    hurried(database)
     blocker = database.execution_options(writes=True).connect()
 
     def lock(asked: Asked) -> None:
         if asked.about(about) and not blocker.in_transaction():
             blocker.begin()
             if database.dialect.name == "postgresql":
+                blocker.execute(text("SET LOCAL lock_timeout = '120s'"))  # the server may be cleaning a table up
                 blocker.execute(text('LOCK TABLE sync_state, sync_run, product, customer, "order" IN EXCLUSIVE MODE'))
 
     stage.instead = lock
@@ -142,9 +137,6 @@ def hurried(engine: Engine) -> None:
         cursor.close()
         if engine.dialect.name != "sqlite":
             connection.commit()
-
-
-# --- the disk is full
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,6 @@ def test_a_name_that_leads_nowhere_is_unreachable():
         client.execute("{ shop { name } }")
 
 
-# --- files
-
-
 def once(condition: Callable[[Request], bool], act: Callable[[Request], object]) -> Callable[[Request], bool]:
     """Disturb the first request that fits; files are served in parts to whoever asks."""
     left = iter([True])
@@ -123,9 +120,6 @@ def test_a_compressed_file_and_compressed_answers_are_read(ground: Ground):
     assert ground.equals_the_shop()
 
 
-# --- lines
-
-
 def files_are(monkeypatch: pytest.MonkeyPatch, change: Callable[[Lines], Lines]) -> None:
     """Change the lines of every bulk file at its source; counts and size follow."""
     honest = operations.run_bulk
@@ -190,9 +184,6 @@ def test_a_lone_surrogate_harms_its_own_object_only(ground: Ground, monkeypatch:
         *(row[0] for row in found["product"] if "?" in row[1] or "\ufffd" in row[1]),
     }
     assert found["order"] == expected["order"] and found["sale"] == expected["sale"]
-
-
-# --- moments
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from threading import Event
 
 import pytest
 
-from core.sync import jobs
+from core.db.engine import system_session
+from core.sync import jobs, lease
 from core.sync.streams import NAMES
 from tests.demo_sync import rows_of, shop_row, state
 from tests.faults.conftest import Ground
@@ -34,13 +35,37 @@ def test_many_workers_share_the_shops_and_each_is_read_once(ground: Ground):
 
 def test_of_two_workers_on_one_shop_the_other_goes_on_when_one_is_killed(ground: Ground):
     jobs.request_sync(1)
-    first, second = (ground.workers.start("work", FAIL_AT="after_commit:2") for _ in range(2))
-    codes = {ground.workers.wait(pid) for pid in (first, second)}
-    assert KILLED in codes
+    pids = {ground.workers.start("work", lease_s=600, FAIL_AT="after_commit:2") for _ in range(2)}
+    first = holder(pids)
+    assert ground.workers.wait(first) == KILLED
+    its_lease_ends()
+    [second] = pids - {first}
+    assert holder(pids) == second
+    assert ground.workers.wait(second) == KILLED
+    its_lease_ends()
     assert ground.workers.run("work") == 0
     assert set(Counter(ground.store.submitted()).values()) == {1}
     assert ground.outcomes()[0] == "ok" and set(ground.outcomes()[1:]) == {"interrupted"}
     assert ground.equals_the_shop()
+
+
+def holder(pids: set[int]) -> int:
+    """Wait until one of these workers holds the shop; which one."""
+    give_up_at_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_at_s:
+        held = [state(stream, 1) for stream in NAMES]
+        owners = {int(row.owner.split(":")[1]) for row in held if row.owner and row.lease_until > datetime.now(UTC)}
+        if found := owners & pids:
+            return found.pop()
+        time.sleep(0.02)
+    raise AssertionError("nobody holds the shop")
+
+
+def its_lease_ends() -> None:
+    """Time passes for whoever holds the shop and is dead."""
+    with system_session(write=True) as session:
+        for row in lease.locked(session, 1):
+            row.lease_until = row.lease_until and datetime.now(UTC)
 
 
 @pytest.mark.parametrize("where", ["a file", *(pytest.param(one, marks=HEAVY) for one in ("a poll", "a page"))])

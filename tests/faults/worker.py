@@ -118,7 +118,7 @@ def _become_worker(message: dict[str, object]) -> None:
         fetch.BATCH = message["batch"]
         if "FREEZE" in os.environ:
             failpoints.signal = SimpleNamespace(SIGKILL=signal.SIGSTOP)
-        connect.ShopClient = partial(ShopClient, sleep=_nap, read_timeout_s=2.0)
+        connect.ShopClient = partial(ShopClient, sleep=_nap, read_timeout_s=float(os.environ.get("READ_S", "60")))
         code = _do(" ".join(message["words"]), message["words"])
     except BaseException:
         logging.exception("a worker of the test failed")
