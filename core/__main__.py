@@ -23,11 +23,9 @@ from core.dev_store import run_clean, run_seed
 from core.doctor import run_doctor
 from core.errors import AppError, InputError
 from core.figures import run_export, run_metrics, run_reconcile
-from core.reports import mailing
 from core.sync import connect, jobs, scheduler, tokens
 from core.sync.streams import NAMES
 from core.sync.tokens import Token
-from core.web.startup import prepare
 
 _ACTOR = "command line"
 
@@ -52,6 +50,8 @@ def run_migrate(_: argparse.Namespace) -> int:
 
 def run_welcome(arguments: argparse.Namespace) -> int:
     """Prepare the database and say where to go and how to sign in; the port has to be free."""
+    from core.web.startup import prepare  # the routes take a second to load, and no other command needs them
+
     _need_free_port(arguments.port)
     prepare()
     lines = [f"Shoptally: http://localhost:{arguments.port}"]
@@ -191,6 +191,8 @@ def run_sync(arguments: argparse.Namespace) -> int:
 
 def run_worker(arguments: argparse.Namespace) -> int:
     """Sync every store that is due until told to end; any number of workers may run beside the app."""
+    from core.reports import mailing  # what makes the reports takes a second to load too
+
     _make_ready()
     say(f"Working with {arguments.threads} threads. Ctrl+C or SIGTERM ends it after the batches at hand.")
     scheduler.work(arguments.threads, mailing.JOBS)

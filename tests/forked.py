@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def forks(folder: Path) -> Iterator[Forks]:
 def _serve() -> None:
     from core.__main__ import main
 
+    import_module("core.web.startup")  # some commands load it only when they begin
     gc.collect()
     gc.freeze()
     for line in sys.stdin:

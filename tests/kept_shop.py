@@ -1,11 +1,11 @@
-"""A demo shop as its first sync leaves it: read once on each database, then put back for whoever begins with one."""
+"""Shops that many tests begin with: stored or synced once on each database, then put back row by row."""
 
 import sqlite3
 import tempfile
+from collections.abc import Callable, Hashable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlmodel import select
@@ -19,7 +19,7 @@ from tests.demo_http import HARBOR
 from tests.demo_sync import ALICE, Stage, add_demo_shop, sync
 
 _TABLES = tuple(Model.metadata.sorted_tables)
-_KEPT: dict[tuple[Any, ...], str] = {}
+_KEPT: dict[tuple[str, Hashable], str] = {}
 
 
 def add_synced_shop(stage: Stage, shop_id: int = ALICE, demo: DemoShop = HARBOR) -> None:
@@ -27,19 +27,27 @@ def add_synced_shop(stage: Stage, shop_id: int = ALICE, demo: DemoShop = HARBOR)
 
     What the sync asked for is not in `stage.asked`.
     """
-    engine = get_engine()
-    key = (engine.dialect.name, shop_id, demo.domain, stage.opened_on, stage.now, views.left_on)
+
+    def first_sync() -> None:
+        add_demo_shop(shop_id, demo, opened_on=stage.opened_on)
+        assert sync(shop_id).outcome == "ok"
+        stage.asked.clear()
+        server._PLACES.clear()  # what is put back knows of no bulk operation either
+
+    keep((shop_id, demo.domain, stage.opened_on, stage.now, views.left_on), first_sync)
+    with system_session(write=True) as session:  # each test has a key of its own
+        session.get_one(Shop, shop_id).token = seal(demo.token, str(demo.number))
+
+
+def keep(name: Hashable, fill: Callable[[], object]) -> None:
+    """Fill empty tables as `fill` does, which runs once for each name and database."""
+    key = (get_engine().dialect.name, name)
     with system_session() as session:
-        assert session.exec(select(Shop)).first() is None, "the kept rows are of this shop alone"
+        assert session.exec(select(Shop)).first() is None, "what is kept are all rows"
     if key in _KEPT:
         _put_back(_KEPT[key])
-        with system_session(write=True) as session:  # each test has a key of its own
-            session.get_one(Shop, shop_id).token = seal(demo.token, str(demo.number))
         return
-    add_demo_shop(shop_id, demo)
-    assert sync(shop_id).outcome == "ok"
-    stage.asked.clear()
-    server._PLACES.clear()  # what is put back knows of no bulk operation either
+    fill()
     _KEPT[key] = _keep(f"kept_{len(_KEPT)}")
 
 

@@ -24,6 +24,7 @@ from core.db.filters import EVERYTHING, Filters
 from core.db.models import AbandonedCheckout, AbandonedCheckoutLine, Order, Product, Sale
 from core.db.rollups import DIMENSIONS
 from tests.factories import add_shop, context, store_orders
+from tests.kept_shop import keep
 from tests.test_sales import PERIOD, a_busy_shop
 
 ALL, LEFT, OTHER = 1, 2, 3
@@ -100,6 +101,10 @@ def _left(document: dict[str, Any], filters: Filters) -> dict[str, Any] | None:
 @pytest.fixture
 def shop(database: Engine) -> None:
     """A busy shop, and another with rows under the same ids."""
+    keep("three shops to narrow", _three_shops)
+
+
+def _three_shops() -> None:
     for shop_id in (ALL, LEFT, OTHER):
         add_shop(shop_id)
         _catalogue(shop_id)

@@ -22,6 +22,7 @@ from core.db.engine import shop_session
 from core.db.models import Order, Sale
 from core.sync.resources.resource import ShopContext
 from tests.factories import add_shop, agreement, at, bag, context, line_item, order, sale, stamp, store_orders
+from tests.kept_shop import keep
 from tests.test_sales import PERIOD, VALUES, a_busy_shop
 
 ALL: dict[str, str] = {}
@@ -29,11 +30,13 @@ ALL: dict[str, str] = {}
 
 @pytest.fixture
 def shop(database: Engine) -> ShopContext:
-    found = add_shop(1)
-    add_shop(2)
+    keep("busy shops", _two_busy_shops)
+    return context(1)
+
+
+def _two_busy_shops() -> None:
     for shop_id in (1, 2):
-        store_orders(context(shop_id), *a_busy_shop(shop_id))
-    return found
+        store_orders(add_shop(shop_id), *a_busy_shop(shop_id))
 
 
 def placed(period: Period = PERIOD, wanted: dict[str, str] = ALL) -> list[Order]:

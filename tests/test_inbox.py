@@ -30,15 +30,14 @@ from tests.demo_sync import (
     NOW,
     Asked,
     Stage,
-    add_demo_shop,
     quarantined,
     rows_of,
     shop_row,
     stage_demo,
-    sync,
 )
 from tests.factories import add_shop
 from tests.faults.truth import equals
+from tests.kept_shop import add_synced_shop
 from tests.still import stop_clock
 
 OPENED_ON = date(2026, 11, 5)  # that of tests.faults.truth
@@ -116,9 +115,7 @@ def orders_of(now: datetime) -> list[int]:
 @pytest.fixture
 def synced(database: Engine, stage: Stage) -> Stage:
     """Alice's demo store, synced."""
-    add_demo_shop(ALICE, HARBOR, opened_on=OPENED_ON)
-    assert sync().outcome == "ok"
-    stage.asked.clear()
+    add_synced_shop(stage)
     return stage
 
 

@@ -20,6 +20,7 @@ from core.db.engine import shop_session, system_session
 from core.db.models import Customer, LineItem, Order, Product, Sale, Shop
 from core.sync.resources.resource import ShopContext
 from tests.factories import add_shop, agreement, context, line_item, order, sale, store_orders
+from tests.kept_shop import keep
 
 ZONE = ZoneInfo("America/New_York")
 START = date(2026, 10, 20)  # the clocks go back on 1 November
@@ -72,10 +73,13 @@ def a_busy_shop(seed: int) -> list[dict[str, Any]]:
 @pytest.fixture
 def shop(database: Engine) -> ShopContext:
     """A busy shop beside another one; of its products the fourth is not in the catalogue, two have one title."""
-    found = add_shop(1)
-    add_shop(2)
+    keep("busy shops with a catalogue", _two_busy_shops)
+    return context(1)
+
+
+def _two_busy_shops() -> None:
     for shop_id in (1, 2):
-        store_orders(context(shop_id), *a_busy_shop(shop_id))
+        store_orders(add_shop(shop_id), *a_busy_shop(shop_id))
         now = datetime(2026, 10, 1, tzinfo=UTC)
         with shop_session(shop_id, write=True) as session:
             for number, title, vendor in ((1, "Mug", "Kiln"), (2, "Mug", ""), (3, "Tent", "Kiln")):
@@ -93,7 +97,6 @@ def shop(database: Engine) -> ShopContext:
                         updated_at=now,
                     )  # fmt: skip
                 )
-    return found
 
 
 def rows() -> list[tuple[Sale, Order]]:

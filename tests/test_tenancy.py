@@ -15,6 +15,7 @@ from core.db.engine import shop_of, shop_session, system_session
 from core.db.models import SHOP_SCOPED, Customer, CustomerTotals, Membership, Model, Order, Sale, Shop, ShopScoped
 from core.errors import UnscopedQueryError
 from tests.factories import add_shop, agreement, at, order, sale, store_orders
+from tests.kept_shop import keep
 
 NOON = at("2026-06-10T16:00")
 
@@ -22,6 +23,10 @@ NOON = at("2026-06-10T16:00")
 @pytest.fixture(autouse=True)
 def two_shops(database: Engine) -> None:
     """Alice's shop 1 and Charlie's shop 2, with equal ids and different money."""
+    keep("two shops of equal ids", _two_shops)
+
+
+def _two_shops() -> None:
     for shop_id, amount in ((1, "10.0"), (2, "77.0")):
         store_orders(add_shop(shop_id), order(5, NOON, agreement(NOON, sale(amount, id="gid://shopify/Sale/1"))))
 

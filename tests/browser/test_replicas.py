@@ -42,6 +42,7 @@ PATIENCE_S = 120.0
 WORKERS = """
 import os, signal, sys
 from core.__main__ import main
+from core.reports import mailing
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for _ in sys.stdin:
     pid = os.fork()
