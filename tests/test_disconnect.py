@@ -14,8 +14,9 @@ from core.errors import InputError, LeaseLost, UnknownShop
 from core.shopify.queries import SHOP
 from core.sync import connect, engine, jobs, lease, tokens
 from core.sync.streams import NAMES as STREAMS
-from tests.demo_http import HARBOR
-from tests.demo_sync import ALICE, CHARLIE, Asked, Stage, add_demo_shops, rows_of, shop_row, stage_demo, state, sync
+from tests.demo_http import HARBOR, KIOSK
+from tests.demo_sync import ALICE, CHARLIE, Asked, Stage, add_demo_shop, rows_of, shop_row, stage_demo, state
+from tests.kept_shop import add_synced_shop
 from tests.test_connect import facts_of
 
 
@@ -23,12 +24,10 @@ from tests.test_connect import facts_of
 def stage(database: Engine, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Two stores that count as real ones, behind a stage; Alice's is synced."""
     stage = stage_demo(monkeypatch)
-    add_demo_shops()
+    add_synced_shop(stage)
+    add_demo_shop(CHARLIE, KIOSK, is_demo=False)
     with system_session(write=True) as session:
-        for shop_id in (ALICE, CHARLIE):
-            session.get_one(Shop, shop_id).is_demo = False
-    sync()
-    stage.asked.clear()
+        session.get_one(Shop, ALICE).is_demo = False
     return stage
 
 
