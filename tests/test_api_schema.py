@@ -99,7 +99,8 @@ def test_the_examples_have_the_shape_of_the_answers():
 @contextmanager
 def served() -> Iterator[str]:
     """The routes on a free port of this machine; yields their address."""
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=0, log_level="error", lifespan="off"))
+    # Without its own set-up of logging, whose handler would stay for other tests.
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

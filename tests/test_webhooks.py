@@ -272,7 +272,8 @@ def served(database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     import uvicorn
 
     monkeypatch.setattr(webhooks, "BODY_WITHIN_S", 120.0)  # a body is too large here, not too slow
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=0, log_level="error", lifespan="off"))
+    # Without its own set-up of logging, whose handler would stay for other tests.
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
