@@ -7,13 +7,16 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from core.analytics import period
 from core.analytics.cohorts import cohorts
 from core.analytics.frames_customers import cohort_cells_by
 from core.db.engine import shop_session
+from tests import factories as make
 from tests.factories import add_shop, context
+from tests.still import stop_clock
 from tests.test_cohorts_page import add_one_shop, days_ago, read_aloud
 from tests.test_frames_customers import START, a_busy_shop, shop_day, store
-from tests.test_pages import ALICE, CHARLIE, NAMES, cast, no_cache, open_page, sell, tables, words
+from tests.test_pages import ALICE, CHARLIE, NAMES, add_cast, cast, no_cache, open_page, sell, tables, words
 
 __all__ = ["cast", "no_cache", "tables"]
 BY = ("First product", "First country", "First discount code", "First channel")
@@ -98,7 +101,9 @@ def test_each_way_and_currency_is_shown_without_nan(tables, by, currency, amount
         assert at.dataframe and not at.error and "nan" not in read_aloud(at)
 
 
-def test_charlies_cohorts_are_his_own_by_every_way(cast) -> None:
+def test_charlies_cohorts_are_his_own_by_every_way(tables, monkeypatch) -> None:
+    stop_clock(monkeypatch, period, at=make.at("2026-06-10T16:00"))  # all that he sold is of a month that goes on
+    add_cast()
     sell(1, 9, "10.00", 70, customer=9)
     for by in BY:
         at = open_page("cohorts.py", CHARLIE, cohorts_by=by)

@@ -17,8 +17,8 @@ __all__ = ["cast", "no_cache", "tables"]
 
 
 def two_ranges(first: tuple[int, int], second: tuple[int, int], user_id: int = ALICE, **query: str) -> AppTest:
-    """The page with both ranges in the address, as days ago."""
-    today = shop_today("America/New_York")
+    """The page with both ranges in the address, as days ago in the user's store."""
+    today = shop_today("Europe/Berlin" if user_id == CHARLIE else "America/New_York")
     given = {
         name: [(today - timedelta(days=days)).isoformat() for days in ends]
         for name, ends in (("dates", first), ("against", second))
