@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from core.db.migrate import migrate
 from core.db.models import Model
 from core.ui import live_view, sales_view
 from tests.mailbox import Mailbox, mail_server
+from tests.still import stop_clock
 
 SHARED = Path(__file__).parents[2] / "shared"
 _CHEAP_SALT = bcrypt.gensalt(4)
@@ -48,17 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent == Path(__file__).parent and item.path.name not in _LONG)
 
 
-class _Today(datetime):
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        return STARTED.astimezone(tz)
-
-
 @pytest.fixture(scope="session", autouse=True)
-def one_day() -> None:
+def one_day() -> Iterator[None]:
     """No midnight passes between what a test stores and what it reads: a shop's day stays that of the start."""
-    for module in (period, live_view, sales_view):
-        module.datetime = _Today  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_clock(patch, period, live_view, sales_view, at=STARTED)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

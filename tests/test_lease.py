@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlmodel import select
 
 from core.db.engine import shop_session, system_session
@@ -91,6 +91,22 @@ def test_a_shop_whose_rows_are_locked_keeps_no_worker_from_the_others(database: 
         assert claim() is None
     again = claim()
     assert again is not None and again.shop_id == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_who_got_some_rows_of_a_shop_makes_nobody_pass_it_over(database: Engine):
+    """As of two who claimed at once each got some of them: the one with the first row waits for the others."""
+    add_shop(1)
+    jobs.request_sync(1)
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with database.connect() as other, database.connect() as looker, other.begin():
+            other.execute(select(SyncState).where(SyncState.stream == max(STREAMS)).with_for_update())
+            claiming = pool.submit(claim)
+            while not claiming.done() and not looker.execute(waiting).scalar_one():
+                looker.rollback()  # what is seen of others stays the same in a transaction
+        found = claiming.result()
+    assert found is not None and set(found.epochs) == set(STREAMS)
 
 
 def test_a_second_sync_of_a_held_shop_says_that_one_is_running(database: Engine):

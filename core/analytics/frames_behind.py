@@ -168,7 +168,8 @@ def _is(dimension: str, value: str) -> ColumnElement[bool]:
     if dimension in DIMENSIONS:
         field = DIMENSIONS[dimension]
         found: Any = _kind() if field is None else func.coalesce(getattr(Order, field), "")
-        return found == wanted  # type: ignore[no-any-return]
+        is_wanted: ColumnElement[bool] = found == wanted
+        return is_wanted
     return and_(col(Product.id).is_not(None), func.coalesce(getattr(Product, dimension), "") == wanted)
 
 
